@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from chalicelib.api.routing import Route
-from chalicelib.model import responses
+from chalicelib.model import pool_responses
 from chalicelib.model.identities import SYSTEM
 from chalicelib.model.responses import Body, PersonName
 from chalicelib.model.users import PERSONAL, Person
@@ -25,9 +25,9 @@ _LISTS: Final = ("items", "by_member")
 
 def add_people(ctx: RequestContext, route: Route, body: Body) -> None:
     """Add the known attributes of the users that a body names. At most one read."""
-    if route.answers is responses.User and route.method != "GET":
+    if route.answers is pool_responses.User and route.method != "GET":
         _fill_user(ctx, body)
-    elif route.answers in (responses.Member, responses.MemberPage):
+    elif route.answers in (pool_responses.Member, pool_responses.MemberPage):
         _fill_members(ctx, body)
     elif not isinstance(body, dict) and hasattr(body, "people"):
         named = list(dict.fromkeys(_users_in(body)))
@@ -76,7 +76,7 @@ def _parts(body: Any) -> Iterator[Any]:
 
 def _fill_members(ctx: RequestContext, body: Any) -> None:
     """Set `name` and `seen`. A cached user who has not been seen may have been meanwhile, so they are read again."""
-    single = not isinstance(body, responses.MemberPage)
+    single = not isinstance(body, pool_responses.MemberPage)
     members = [body] if single else body.items
     users = [_get(member, "user_id") for member in members]
     cache, tenant = ctx.backend.user_cache, ctx.caller.tenant

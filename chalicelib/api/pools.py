@@ -13,7 +13,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 from chalicelib import __version__, config, services
 from chalicelib.api.requests import FieldName, Name, PageQuery, checked_name, checked_visible, decode, invalid
 from chalicelib.api.routing import ANY_MEDIA, HTML, POOL, ROUTES, Answer, route
-from chalicelib.model import field_definitions, reports, responses
+from chalicelib.model import field_definitions, pool_responses, reports
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.field_definitions import Field
 from chalicelib.model.identities import User
@@ -81,7 +81,7 @@ class PoolBody(Struct, frozen=True, forbid_unknown_fields=True):
         checked_name(self.name)
 
 
-@route("POST", "/v1/pools", body=PoolBody, answers=responses.Pool, status=201, admins=True)
+@route("POST", "/v1/pools", body=PoolBody, answers=pool_responses.Pool, status=201, admins=True)
 def create_pool(ctx: RequestContext, body: PoolBody) -> Answer:
     """Create an open pool without members."""
     policy = decode(body.policy, Policy, "policy_invalid", names=True)
@@ -98,13 +98,13 @@ def _definitions(raw: msgspec.Raw) -> tuple[Field, ...]:
     return fields
 
 
-@route("GET", "/v1/pools", query=PageQuery, answers=responses.PoolPage)
+@route("GET", "/v1/pools", query=PageQuery, answers=pool_responses.PoolPage)
 def list_pools(ctx: RequestContext, query: PageQuery) -> Answer:
     """List the caller's pools; for an admin, all pools of the tenant."""
     return Answer(services.pools.list_pools(ctx, query.limit, query.cursor))
 
 
-@route("GET", POOL, answers=responses.Pool)
+@route("GET", POOL, answers=pool_responses.Pool)
 def get_pool(ctx: RequestContext, pool: str) -> Answer:
     """Return a pool and its policy."""
     return Answer(services.pools.get_pool(ctx, pool))
@@ -121,7 +121,7 @@ class PoolPatch(Struct, frozen=True, forbid_unknown_fields=True):
         checked_name(self.name)
 
 
-@route("PATCH", POOL, body=PoolPatch, answers=responses.ChangedPool)
+@route("PATCH", POOL, body=PoolPatch, answers=pool_responses.ChangedPool)
 def change_pool(ctx: RequestContext, body: PoolPatch, pool: str) -> Answer:
     """Change the name, rules or fields of a pool, for new claims or all claims. Rules left out stay."""
     policy = decode(body.policy, dict[str, Any], "policy_invalid")
@@ -130,13 +130,13 @@ def change_pool(ctx: RequestContext, body: PoolPatch, pool: str) -> Answer:
     return Answer(services.policies.change(ctx, pool, change, to_all=body.apply_to == "all", dry_run=body.dry_run))
 
 
-@route("POST", POOL + "/pause", answers=responses.Pool, admins=True)
+@route("POST", POOL + "/pause", answers=pool_responses.Pool, admins=True)
 def pause_pool(ctx: RequestContext, pool: str) -> Answer:
     """Pause a pool: nobody can claim, and no deadline passes."""
     return Answer(services.pool_lifecycle.pause(ctx, pool))
 
 
-@route("POST", POOL + "/resume", answers=responses.Pool, admins=True)
+@route("POST", POOL + "/resume", answers=pool_responses.Pool, admins=True)
 def resume_pool(ctx: RequestContext, pool: str) -> Answer:
     """Resume a paused pool. Every deadline moves by the length of the pause."""
     return Answer(services.pool_lifecycle.resume(ctx, pool))
@@ -146,13 +146,13 @@ class CloseBody(Struct, frozen=True, forbid_unknown_fields=True):
     mode: Closing
 
 
-@route("POST", POOL + "/close", body=CloseBody, answers=responses.Pool, admins=True)
+@route("POST", POOL + "/close", body=CloseBody, answers=pool_responses.Pool, admins=True)
 def close_pool(ctx: RequestContext, body: CloseBody, pool: str) -> Answer:
     """Close a pool and end its claims: release the customers, or convert them to private customers of their holders."""
     return Answer(services.pool_lifecycle.close(ctx, pool, body.mode))
 
 
-@route("POST", POOL + "/open", answers=responses.Pool, admins=True)
+@route("POST", POOL + "/open", answers=pool_responses.Pool, admins=True)
 def open_pool(ctx: RequestContext, pool: str) -> Answer:
     """Reopen a closed pool."""
     return Answer(services.pool_lifecycle.reopen(ctx, pool))
@@ -162,13 +162,13 @@ class SpreadBody(Struct, frozen=True, forbid_unknown_fields=True):
     shards: Annotated[int, Meta(ge=1, le=32)]
 
 
-@route("POST", POOL + "/spread", body=SpreadBody, answers=responses.ReshardedPool, admins=True)
+@route("POST", POOL + "/spread", body=SpreadBody, answers=pool_responses.ReshardedPool, admins=True)
 def spread_pool(ctx: RequestContext, body: SpreadBody, pool: str) -> Answer:
     """Set the number of partitions for a pool's lists, for more writes a second."""
     return Answer(services.pool_lifecycle.spread(ctx, pool, body.shards))
 
 
-@route("DELETE", POOL, answers=responses.DeletedPool, admins=True)
+@route("DELETE", POOL, answers=pool_responses.DeletedPool, admins=True)
 def delete_pool(ctx: RequestContext, pool: str) -> Answer:
     """Delete a pool without customers."""
     return Answer(services.pool_lifecycle.delete(ctx, pool))
@@ -196,7 +196,7 @@ class MemberBody(Struct, frozen=True, forbid_unknown_fields=True):
         checked_territory(self.takes)
 
 
-@route("PUT", POOL + "/members/{user}", body=MemberBody, answers=responses.Member)
+@route("PUT", POOL + "/members/{user}", body=MemberBody, answers=pool_responses.Member)
 def put_member(ctx: RequestContext, body: MemberBody, pool: str, user: str) -> Answer:
     """Make a user a member or manager of the pool, or change their role, limits and territory."""
     settings = services.pools.MemberSettings(
@@ -215,7 +215,7 @@ class MemberPatch(Struct, frozen=True, forbid_unknown_fields=True):
         checked_territory(self.takes)
 
 
-@route("PATCH", POOL + "/members/{user}", body=MemberPatch, answers=responses.Member)
+@route("PATCH", POOL + "/members/{user}", body=MemberPatch, answers=pool_responses.Member)
 def change_member(ctx: RequestContext, body: MemberPatch, pool: str, user: str) -> Answer:
     """Change what the body names of a member's role, limits and territory. Null removes a limit or the territory."""
     takes = UNSET if body.takes is UNSET else territory_of(body.takes)
@@ -230,13 +230,13 @@ class MemberQuery(PageQuery, frozen=True, forbid_unknown_fields=True):
     ] = None
 
 
-@route("GET", POOL + "/members", query=MemberQuery, answers=responses.MemberPage)
+@route("GET", POOL + "/members", query=MemberQuery, answers=pool_responses.MemberPage)
 def list_members(ctx: RequestContext, query: MemberQuery, pool: str) -> Answer:
     """List the members of a pool with their counters."""
     return Answer(services.member_list.list_members(ctx, pool, query.sort, query.limit, query.cursor))
 
 
-@route("GET", POOL + "/members/{user}", answers=responses.Member)
+@route("GET", POOL + "/members/{user}", answers=pool_responses.Member)
 def get_member(ctx: RequestContext, pool: str, user: str) -> Answer:
     """Return a member with their counters; `me` is the caller."""
     return Answer(services.pools.get_member(ctx, pool, user))
@@ -252,7 +252,7 @@ class RemovalQuery(Struct, frozen=True, forbid_unknown_fields=True):
     to: Annotated[User | None, Meta(description="The recipient of a transfer, by id or subject.")] = None
 
 
-@route("DELETE", POOL + "/members/{user}", query=RemovalQuery, answers=responses.RemovedMember, removes=True)
+@route("DELETE", POOL + "/members/{user}", query=RemovalQuery, answers=pool_responses.RemovedMember, removes=True)
 def remove_member(ctx: RequestContext, query: RemovalQuery, pool: str, user: str) -> Answer:
     """Remove a member, after their customers are released, deposited or transferred."""
     if ("transfer" in (query.held, query.private)) != (query.to is not None):
@@ -286,7 +286,7 @@ class LogQuery(PageQuery, frozen=True, forbid_unknown_fields=True, rename={"sinc
     to: Annotated[date | None, Meta(description="The last day, itself included.")] = None
 
 
-@route("GET", POOL + "/log", query=LogQuery, answers=responses.LogPage)
+@route("GET", POOL + "/log", query=LogQuery, answers=pool_responses.LogPage)
 def list_log(ctx: RequestContext, query: LogQuery, pool: str) -> Answer:
     """List the changes of a pool's rules, fields, status and members in the last 400 days, oldest first."""
     return Answer(services.change_log.list_entries(ctx, pool, query.since, query.to, query.limit, query.cursor))

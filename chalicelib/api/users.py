@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from chalicelib import services
 from chalicelib.api.requests import Name, PageQuery, checked_visible, invalid
 from chalicelib.api.routing import Answer, route
-from chalicelib.model import responses
+from chalicelib.model import pool_responses, responses
 from chalicelib.model.identities import User
 from chalicelib.model.normalization import email
 from chalicelib.model.selections import Owned, OwnOrder
@@ -21,7 +21,7 @@ LEAVE: Final = "/v1/users/{user}/leave"
 Address = Annotated[str, Meta(min_length=1, max_length=PERSONAL["email"], pattern=NAME_PATTERN)]
 
 
-@route("GET", "/v1/me", answers=responses.Me)
+@route("GET", "/v1/me", answers=pool_responses.Me)
 def get_me(ctx: RequestContext) -> Answer:
     """Return the caller and their pools, and store the name, e-mail address and department of their token."""
     return Answer(services.users.me(ctx))
@@ -38,7 +38,7 @@ def list_own_customers(ctx: RequestContext, query: OwnQuery) -> Answer:
     return Answer(services.own_customers.list_customers(ctx, query.state, query.sort, query.limit, query.cursor))
 
 
-@route("GET", "/v1/users", query=PageQuery, answers=responses.UserPage, admins=True)
+@route("GET", "/v1/users", query=PageQuery, answers=pool_responses.UserPage, admins=True)
 def list_users(ctx: RequestContext, query: PageQuery) -> Answer:
     """List the users who called GET /me, and those added by an admin."""
     return Answer(services.users.list_users(ctx, query.limit, query.cursor))
@@ -65,7 +65,7 @@ class UserBody(Struct, frozen=True, forbid_unknown_fields=True):
         return {member: text for member in PERSONAL if (text := getattr(self, member)) is not UNSET}
 
 
-@route("PUT", "/v1/users/{user}", body=UserBody, answers=responses.User, admins=True)
+@route("PUT", "/v1/users/{user}", body=UserBody, answers=pool_responses.User, admins=True)
 def put_user(ctx: RequestContext, body: UserBody, user: str) -> Answer:
     """Set members of a user. Null leaves one to the token; `forget` empties all; `left`: false takes a leave back."""
     return Answer(services.users.put_user(ctx, user, body.given, forget=body.forget, returns=body.left is False))
@@ -77,7 +77,7 @@ class LeaveBody(Struct, frozen=True, forbid_unknown_fields=True):
     to: User | None = None
 
 
-@route("POST", LEAVE, body=LeaveBody, answers=responses.LeaveProgress, admins=True, continues=True)
+@route("POST", LEAVE, body=LeaveBody, answers=pool_responses.LeaveProgress, admins=True, continues=True)
 def leave_company(ctx: RequestContext, body: LeaveBody, user: str) -> Answer:
     """Let a user leave the company, and release, deposit or transfer their customers in all pools."""
     to = body.to and body.to.id
@@ -88,7 +88,7 @@ def leave_company(ctx: RequestContext, body: LeaveBody, user: str) -> Answer:
     return Answer(services.leaving.leave(ctx, user, Disposal(body.held, body.private, to)))
 
 
-@route("GET", LEAVE, answers=responses.LeaveProgress, admins=True)
+@route("GET", LEAVE, answers=pool_responses.LeaveProgress, admins=True)
 def get_leave(ctx: RequestContext, user: str) -> Answer:
     """Return how far the leave of a user is."""
     return Answer(services.leaving.progress(ctx, user))

@@ -13,11 +13,12 @@ from msgspec.structs import asdict, replace
 
 from chalicelib.domain import masking
 from chalicelib.dynamodb import cards
-from chalicelib.model import responses
+from chalicelib.model import pool_responses, responses
 from chalicelib.model.field_definitions import TYPES, Field
 from chalicelib.model.model import Customer, Event, LogEntry, Member, Pool, Tombstone
 from chalicelib.model.policy import Policy
-from chalicelib.model.responses import EventType, Facts, Totals
+from chalicelib.model.pool_responses import FieldsProblem, Totals
+from chalicelib.model.responses import EventType, Facts
 from chalicelib.model.times import rfc3339
 from chalicelib.model.users import Leave, Person
 
@@ -26,8 +27,8 @@ def _time(ms: int | None) -> str | None:
     return None if ms is None else rfc3339(ms)
 
 
-def pool(record: Pool, totals: Totals) -> responses.Pool:
-    return responses.Pool(
+def pool(record: Pool, totals: Totals) -> pool_responses.Pool:
+    return pool_responses.Pool(
         id=record.id,
         name=record.name,
         status=record.status,
@@ -42,14 +43,14 @@ def pool(record: Pool, totals: Totals) -> responses.Pool:
     )
 
 
-PoolBody = TypeVar("PoolBody", bound=responses.Pool)
+PoolBody = TypeVar("PoolBody", bound=pool_responses.Pool)
 
 
 def with_fields_problem(body: PoolBody, record: Pool) -> PoolBody:
     """Return the pool with the customers that have equal values of a field that was to be unique. For managers."""
     if not record.twins:
         return body
-    return replace(body, fields_problem=responses.FieldsProblem({key: [*ids] for key, ids in record.twins.items()}))
+    return replace(body, fields_problem=FieldsProblem({key: [*ids] for key, ids in record.twins.items()}))
 
 
 def _field(field: Field) -> Field:
@@ -57,21 +58,21 @@ def _field(field: Field) -> Field:
     return field if field.type in TYPES else replace(field, type="text")
 
 
-def changed_pool(record: Pool, totals: Totals, affected: int) -> responses.ChangedPool:
-    return responses.ChangedPool(**asdict(pool(record, totals)), affected=affected)
+def changed_pool(record: Pool, totals: Totals, affected: int) -> pool_responses.ChangedPool:
+    return pool_responses.ChangedPool(**asdict(pool(record, totals)), affected=affected)
 
 
 def tried_pool(
     record: Pool, totals: Totals, affected: int, customers: list[str], holders: list[str]
-) -> responses.ChangedPool:
+) -> pool_responses.ChangedPool:
     """Return the pool after a dry run, with the customers and holders concerned."""
     tried = changed_pool(record, totals, affected)
     return replace(tried, affected_customers=customers, affected_holders=holders)
 
 
-def resharded_pool(record: Pool, totals: Totals) -> responses.ReshardedPool:
+def resharded_pool(record: Pool, totals: Totals) -> pool_responses.ReshardedPool:
     spreading = record.spread_from is not None
-    return responses.ReshardedPool(**asdict(pool(record, totals)), shards=record.shards, spreading=spreading)
+    return pool_responses.ReshardedPool(**asdict(pool(record, totals)), shards=record.shards, spreading=spreading)
 
 
 def _policy(policy: Policy) -> Policy:
@@ -87,12 +88,12 @@ def _policy(policy: Policy) -> Policy:
     )
 
 
-def member(record: Member, home: Pool, now: int) -> responses.Member:
+def member(record: Member, home: Pool, now: int) -> pool_responses.Member:
     """Return a member with their limits and the remaining numbers. `api.people` adds what is known of the user."""
     policy = home.policy
     limit = policy.holding_limit if record.own_limit is None else record.own_limit
     private_limit = policy.private_limit if record.own_private_limit is None else record.own_private_limit
-    return responses.Member(
+    return pool_responses.Member(
         pool_id=record.pool,
         user_id=record.user,
         name=None,
@@ -112,8 +113,8 @@ def member(record: Member, home: Pool, now: int) -> responses.Member:
     )
 
 
-def user(record: Person) -> responses.User:
-    return responses.User(
+def user(record: Person) -> pool_responses.User:
+    return pool_responses.User(
         user_id=record.id,
         name=record.name,
         email=record.email,
@@ -124,8 +125,8 @@ def user(record: Person) -> responses.User:
     )
 
 
-def leave_progress(user: str, leave: Leave, remaining: int) -> responses.LeaveProgress:
-    return responses.LeaveProgress(
+def leave_progress(user: str, leave: Leave, remaining: int) -> pool_responses.LeaveProgress:
+    return pool_responses.LeaveProgress(
         user_id=user,
         state="done" if leave.state == "done" else "running",
         moved=leave.moved,
@@ -217,8 +218,8 @@ def erased(record: Tombstone) -> responses.ErasedCustomer:
     return responses.ErasedCustomer(record.id, rfc3339(record.erased_at))
 
 
-def log_entry(record: LogEntry) -> responses.LogEntry:
-    return responses.LogEntry(rfc3339(record.at), record.by, record.what, record.old, record.new)
+def log_entry(record: LogEntry) -> pool_responses.LogEntry:
+    return pool_responses.LogEntry(rfc3339(record.at), record.by, record.what, record.old, record.new)
 
 
 def erasure(record: Tombstone) -> responses.Erasure:

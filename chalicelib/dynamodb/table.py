@@ -254,9 +254,9 @@ class Table:
         `expiry` enables DynamoDB's TTL, which goes by DynamoDB's clock: leave it out where the service has another
         one. `stream` enables the stream; leave it out where nothing reads it.
         """
-        client: Any = self.connection.client
-        from chalicelib.dynamodb.schema import SCHEMA  # only tests and local tables need it
+        from chalicelib.dynamodb.schema import SCHEMA  # only local tables and tests need it
 
+        client: Any = self.connection.client
         declared = SCHEMA if stream else {name: SCHEMA[name] for name in SCHEMA if name != "StreamSpecification"}
         try:
             client.create_table(TableName=self.name, **declared)

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import UNSET, Meta, UnsetType
 
-from chalicelib.model.responses import Naming, Natural, Schema, Totals
+from chalicelib.model.pool_responses import Totals
+from chalicelib.model.responses import Naming, Natural, Schema
 from chalicelib.model.times import DURATION_PATTERN
 
 Day: TypeAlias = Annotated[str, Meta(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$", extra_json_schema={"format": "date"})]

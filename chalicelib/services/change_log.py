@@ -11,7 +11,7 @@ from chalicelib.dynamodb.table import between
 from chalicelib.model import times
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import Pool
-from chalicelib.model.responses import LogPage
+from chalicelib.model.pool_responses import LogPage
 from chalicelib.model.times import DAY
 from chalicelib.model.validation import FieldError
 from chalicelib.services.pagination import CursorCodec

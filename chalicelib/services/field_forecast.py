@@ -14,7 +14,7 @@ from chalicelib.dynamodb.items import MALFORMED
 from chalicelib.dynamodb.keys import ROSTER, Key
 from chalicelib.dynamodb.table import MAX_KEYS_PER_READ
 from chalicelib.model.model import Pool
-from chalicelib.model.responses import FieldsForecast
+from chalicelib.model.pool_responses import FieldsForecast
 from chalicelib.services.field_job import MAX_NAMED
 from chalicelib.services.sweeper import request_time_left
 from chalicelib.transactions.context import RequestContext

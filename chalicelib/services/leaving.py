@@ -29,7 +29,8 @@ from chalicelib.dynamodb.table import MAX_ACTIONS, Action, Check, MalformedWrite
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.identities import CALLER
 from chalicelib.model.model import MARK, USER_LEFT
-from chalicelib.model.responses import Body, LeaveProgress, Schema
+from chalicelib.model.pool_responses import LeaveProgress
+from chalicelib.model.responses import Body, Schema
 from chalicelib.model.text import IDENTIFIER
 from chalicelib.model.users import Disposal, Leave, Person
 from chalicelib.observability import exception_summary

@@ -14,11 +14,11 @@ from chalicelib.domain import rendering
 from chalicelib.dynamodb import keys, pool_items
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import ROSTER, Key
-from chalicelib.model import responses
+from chalicelib.model import pool_responses
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import Member, Pool
 from chalicelib.model.normalization import fold_name, truncate_name
-from chalicelib.model.responses import MemberPage
+from chalicelib.model.pool_responses import MemberPage
 from chalicelib.model.selections import MemberOrder
 from chalicelib.model.users import Person
 from chalicelib.model.validation import FieldError
@@ -52,7 +52,7 @@ def _members(pool: Pool, found: Sequence[tuple[str, Item]]) -> list[Member]:
     return sound("member", found, lambda stored: pool_items.member_record(pool.tenant, pool.id, stored))
 
 
-def _bodies(ctx: RequestContext, pool: Pool, members: Iterable[Member]) -> list[responses.Member]:
+def _bodies(ctx: RequestContext, pool: Pool, members: Iterable[Member]) -> list[pool_responses.Member]:
     found = [(member.user, member) for member in members]
     return sound("member", found, lambda member: rendering.member(member, pool, ctx.now))
 

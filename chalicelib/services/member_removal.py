@@ -15,7 +15,8 @@ from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Action, Check, Delete
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import MEMBER_REMOVED, Pool
-from chalicelib.model.responses import Body, RemovedMember
+from chalicelib.model.pool_responses import RemovedMember
+from chalicelib.model.responses import Body
 from chalicelib.model.text import IDENTIFIER
 from chalicelib.model.users import Disposal
 from chalicelib.services.disposal import Moves, Refusals

@@ -16,7 +16,8 @@ from chalicelib.dynamodb.keys import ROSTER
 from chalicelib.dynamodb.table import MAX_ACTIONS, Delete, Throttled
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import Closing, Pool
-from chalicelib.model.responses import Body, DeletedPool, Schema, Totals
+from chalicelib.model.pool_responses import DeletedPool, Totals
+from chalicelib.model.responses import Body, Schema
 from chalicelib.services import sweeper, totals
 from chalicelib.services.pools import MAX_WRITES, updated_pool
 from chalicelib.transactions import change_log

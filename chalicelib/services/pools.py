@@ -21,12 +21,13 @@ from chalicelib.dynamodb.conditions import all_of, unchanged
 from chalicelib.dynamodb.items import MALFORMED, Item
 from chalicelib.dynamodb.keys import ROSTER, Key
 from chalicelib.dynamodb.table import MAX_KEYS_PER_READ, Action, Check, Put, SetAttributes, Table, Throttled, Update
-from chalicelib.model import responses, territories
+from chalicelib.model import pool_responses, territories
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.field_definitions import Field
 from chalicelib.model.model import Identifier, Member, Pool, Role
 from chalicelib.model.policy import Policy
-from chalicelib.model.responses import Body, PoolPage, Totals
+from chalicelib.model.pool_responses import PoolPage, Totals
+from chalicelib.model.responses import Body
 from chalicelib.model.territories import Territory
 from chalicelib.model.text import IDENTIFIER
 from chalicelib.model.validation import FieldError
@@ -84,7 +85,7 @@ def require_ready(pool: Pool, fields: Iterable[str]) -> None:
         raise Refused(Refusal("request_in_progress", errors=errors))
 
 
-def get_pool(ctx: RequestContext, pool_id: str) -> responses.Pool:
+def get_pool(ctx: RequestContext, pool_id: str) -> pool_responses.Pool:
     """Return the pool. Only a manager sees which customers stopped a change of its fields."""
     pool = ctx.pool_now(pool_id)
     only_members(ctx, pool)
@@ -171,7 +172,7 @@ def only_members(ctx: RequestContext, pool: Pool, found: Mapping[Key, Item] | No
         raise Refused(refusal)
 
 
-def get_member(ctx: RequestContext, pool_id: str, user: str) -> responses.Member:
+def get_member(ctx: RequestContext, pool_id: str, user: str) -> pool_responses.Member:
     """Return a member with their counters; `me` is the caller. Only managers may read other members."""
     pool = ctx.pool(pool_id)
     wanted = ctx.caller.user if user == "me" else user

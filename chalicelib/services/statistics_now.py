@@ -14,8 +14,8 @@ from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import DUE, PLACE, Key
 from chalicelib.dynamodb.table import Page, between
 from chalicelib.model.model import Customer, Member, Pool
+from chalicelib.model.pool_responses import Totals
 from chalicelib.model.reports import StatisticsNow
-from chalicelib.model.responses import Totals
 from chalicelib.model.times import DAY
 from chalicelib.services import totals
 from chalicelib.services.pools import sound

@@ -16,7 +16,7 @@ from chalicelib.dynamodb.items import MALFORMED, Item
 from chalicelib.dynamodb.keys import ROSTER, Key
 from chalicelib.dynamodb.table import Table
 from chalicelib.model.model import Member, Pool
-from chalicelib.model.responses import Totals
+from chalicelib.model.pool_responses import Totals
 from chalicelib.observability import exception_summary
 from chalicelib.transactions.context import RequestContext
 

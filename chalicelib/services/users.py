@@ -15,7 +15,7 @@ from msgspec.structs import asdict
 from chalicelib.domain import rendering
 from chalicelib.dynamodb import items, keys, pool_items
 from chalicelib.dynamodb.table import Throttled
-from chalicelib.model import responses
+from chalicelib.model import pool_responses
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.identities import CALLER
 from chalicelib.model.model import Identifier
@@ -33,11 +33,11 @@ MAX_WRITES: Final = 20  # attempts while others change the same user; only a def
 log = logging.getLogger("customer-pool")
 
 
-def me(ctx: RequestContext) -> responses.Me:
+def me(ctx: RequestContext) -> pool_responses.Me:
     """Return the caller and their pools. Store what their token states, where it differs and no admin has set it."""
     person = _introduced(ctx)
-    pools = [responses.OwnPool(pool.id, pool.name, pool.status, own.role) for pool, own in memberships(ctx)]
-    return responses.Me(**asdict(rendering.user(person)), admin=ctx.caller.admin, pools=pools)
+    pools = [pool_responses.OwnPool(pool.id, pool.name, pool.status, own.role) for pool, own in memberships(ctx)]
+    return pool_responses.Me(**asdict(rendering.user(person)), admin=ctx.caller.admin, pools=pools)
 
 
 def _introduced(ctx: RequestContext) -> Person:
@@ -50,7 +50,7 @@ def _introduced(ctx: RequestContext) -> Person:
     raise Throttled
 
 
-def list_users(ctx: RequestContext, limit: int, cursor: str | None) -> responses.UserPage:
+def list_users(ctx: RequestContext, limit: int, cursor: str | None) -> pool_responses.UserPage:
     """Return the users of the tenant, ordered by id: those who called GET /me, and those added by an admin."""
     partition = keys.user_key(ctx.caller.tenant, "").pk
     codec = CursorCodec(ctx.backend.secret, partition)
@@ -64,7 +64,7 @@ def list_users(ctx: RequestContext, limit: int, cursor: str | None) -> responses
             shown.append(rendering.user(pool_items.user_record(ctx.caller.tenant, stored)))
         except items.MALFORMED as error:
             log.error("malformed user %s: %s", key.sk, exception_summary(error))
-    return responses.UserPage(shown, None if page.last is None else codec.write(page.keys[-1].sk))
+    return pool_responses.UserPage(shown, None if page.last is None else codec.write(page.keys[-1].sk))
 
 
 def put_user(
@@ -109,6 +109,6 @@ def _returned(ctx: RequestContext, user: str) -> Body:
     return ctx.finish(_without_personal_data(person))
 
 
-def _without_personal_data(person: Person) -> responses.User:
+def _without_personal_data(person: Person) -> pool_responses.User:
     left = person.leave is not None
-    return responses.User(person.id, None, None, None, person.seen, left, person.version)
+    return pool_responses.User(person.id, None, None, None, person.seen, left, person.version)

@@ -21,7 +21,7 @@ from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.sharded_query import RunJobs, run_in_order
 from chalicelib.dynamodb.table import Action, Patience, StoreUnavailable, Table
-from chalicelib.model import responses, users
+from chalicelib.model import pool_responses, responses, users
 from chalicelib.model.contact_keys import KeySecret
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import Customer, Pool
@@ -64,7 +64,7 @@ class Backend:
             CandidatePool
         )  # of claim-next, by tenant and pool
         self.pools: dict[tuple[str, str], tuple[int, Pool]] = {}
-        self.totals: dict[tuple[str, str], tuple[int, responses.Totals]] = {}  # when read, by tenant and pool
+        self.totals: dict[tuple[str, str], tuple[int, pool_responses.Totals]] = {}  # when read, by tenant and pool
 
     def patient(self, patience: Patience) -> Backend:
         """Return a copy for one request, or a part of a long one, whose DynamoDB calls share a time limit."""

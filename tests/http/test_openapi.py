@@ -20,7 +20,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 from chalicelib.api.openapi import document
 from chalicelib.api.routes import ROUTES
 from chalicelib.api.routing import POOL, Answer, NoBody, Route
-from chalicelib.model import responses, times
+from chalicelib.model import pool_responses, responses, times
 from chalicelib.model.policy import Policy
 from tests.support.conformance import compiled, operation, resolved
 from tests.support.every_route import named
@@ -231,7 +231,9 @@ def test_a_new_route_is_described_by_its_types_and_its_docstring() -> None:
         """Pause a pool."""
         return Answer()
 
-    spec = document((Route("POST", POOL + "/pause", pause, answers=responses.Pool),))["paths"][POOL + "/pause"]["post"]
+    spec = document((Route("POST", POOL + "/pause", pause, answers=pool_responses.Pool),))["paths"][POOL + "/pause"][
+        "post"
+    ]
 
     assert (spec["operationId"], spec["summary"]) == ("pause", "Pause a pool.")
     assert spec["responses"]["200"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Pool"}
