@@ -23,7 +23,7 @@ from chalicelib.model.errors import Refusal, Refused
 
 FOLDER: Final = Path(__file__).parent.parent / "page"
 ENTRY: Final = "main"
-VERBS_LATER: Final = ("verb.pin", "verb.suppress", "verb.unsuppress")
+VERBS_LATER: Final = ("verb.convert", "verb.pin", "verb.suppress", "verb.unsuppress")
 OF_MEMBERS: Final = ("refusal.member_has_", "refusal.user_left")
 # Scripts that are loaded when they are first needed, each with the beginnings of the keys of its texts. Parts may share
 # texts.

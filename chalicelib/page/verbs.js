@@ -60,7 +60,6 @@ export const VERBS = {
   transfer: {
     path: "transfer", may: (c) => managing() && (held(c) || owned(c)), ask: askMember, body: ({ to }) => ({ to }), to: true,
   },
-  convert: { path: "convert", may: (c) => managing() && held(c), ask: () => ({ body: html`<p>${say("verb.convert_about")}</p>` }) },
   deposit: {
     path: "deposit", may: (c) => owned(c) && (mine(c) || managing()),
     ask: () => ({ body: html`<p>${say("verb.deposit_about")}</p>` }),

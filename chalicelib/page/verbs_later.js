@@ -11,6 +11,7 @@ import { say } from "./words.js";
 const isHeld = (customer) => stateOf(customer) === "claimed";
 
 Object.assign(VERBS, {
+  convert: { path: "convert", may: (c) => managing() && isHeld(c), ask: () => ({ body: html`<p>${say("verb.convert_about")}</p>` }) },
   pin: {
     path: "pin", one: true,
     may: (c) => isHeld(c) && (mine(c) || managing()) && !c.pinned_until && now.pool.policy.pin_limit !== 0,
