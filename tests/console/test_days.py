@@ -81,7 +81,7 @@ def test_a_day_of_a_manager(browser: Browser, team: Team, tmp_path: Path) -> Non
     mona.dialog.get_by_label("What becomes of 1 private customer of theirs").select_option("transfer")
     mona.dialog.get_by_label("Recipient").select_option("bob")
     mona.button("members.remove", mona.dialog).click()
-    mona.notice("alice has left the pool.")
+    mona.notice("alice was removed from the pool.")
     mona.tab("import")
     choose(mona, leads_with_bad_rows(tmp_path))
     mona.button("import.try").click()

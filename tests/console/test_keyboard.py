@@ -28,7 +28,7 @@ def test_a_pool_is_paused_and_swept_by_keyboard(browser: Browser, team: Team) ->
     root.dialog.wait_for()
     root.press("Pause the pool")
     expect(root.page.locator(".badge").get_by_text("Paused", exact=True)).to_be_visible()
-    root.press("Look")
+    root.press("Preview")
     expect(root.page.get_by_text("Overdue", exact=True)).to_be_visible()
 
     assert team.call("root", "GET").json["status"] == "paused"

@@ -213,7 +213,7 @@ def test_a_member_is_added_limited_and_removed_with_what_they_hold(browser: Brow
     mona.dialog.get_by_label("What becomes of 1 customer that they hold").select_option("transfer")
     mona.dialog.get_by_label("Recipient").select_option("bob")
     mona.button("members.remove", mona.dialog).click()
-    mona.page.get_by_text("carol has left the pool.").wait_for()
+    mona.page.get_by_text("carol was removed from the pool.").wait_for()
 
     assert team.customer("c1")["holder"] == "bob"
     assert [each["user_id"] for each in team.call("mona", "GET", "/members").json["items"]] == ["alice", "bob", "mona"]
@@ -230,7 +230,7 @@ def test_a_removed_member_hands_over_claimed_and_private_customers(browser: Brow
     mona.dialog.get_by_label("What becomes of 1 private customer of theirs").select_option("transfer")
     mona.dialog.get_by_label("Recipient").select_option("bob")
     mona.button("members.remove", mona.dialog).click()
-    mona.page.get_by_text("alice has left the pool.").wait_for()
+    mona.page.get_by_text("alice was removed from the pool.").wait_for()
 
     assert team.customer("c1")["state"] == "available"
     assert (team.customer("c2")["state"], team.customer("c2")["holder"]) == ("private", "bob")
