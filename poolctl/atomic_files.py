@@ -22,7 +22,7 @@ def atomic_draft(path: Path, mode: int = 0o644) -> Iterator[Path]:
     except BaseException as error:
         draft.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            # A failed write has no file name, and that of the draft says nothing to the user.
+            # A failed write has no file name, and users do not know the draft.
             error.filename = str(path) if error.filename in (None, draft, str(draft)) else error.filename
         raise
 

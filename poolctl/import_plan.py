@@ -173,7 +173,7 @@ def _planned(
 
 
 def _owners(columns: Columns) -> str:
-    """Return the number of the column that names whom a customer belongs to. Raises `CommandFailed` without one."""
+    """Return the number of the first column that contains owners. Raises `CommandFailed` if there is none."""
     numbers = [number for number, column in enumerate(columns.columns, 1) if column.kind == HOLDER]
     if not numbers:
         raise CommandFailed(Exit.USAGE, "no_owners")

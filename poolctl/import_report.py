@@ -72,7 +72,7 @@ def _print_how(plan: Plan, found: Survey) -> None:
 
 
 def _offered(plan: Plan) -> list[str]:
-    """Return the headings of columns that seem to name whom a customer belongs to, if no column assigns customers."""
+    """Return the headings of columns that seem to contain owners, if no column assigns customers."""
     return [] if HOLDER in plan.columns else [each.heading for each in plan.columns.columns if each.kind == HOLDER]
 
 

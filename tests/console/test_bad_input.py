@@ -1,4 +1,4 @@
-"""What a person gives by mistake: the console understands it, or says in the reader's language what is wrong."""
+"""Mistaken input: the console understands it, or shows the error in the reader's language."""
 
 from __future__ import annotations
 

@@ -249,15 +249,19 @@ def test_a_batch_release_takes_one_reason_for_all(browser: Browser, team: Team) 
         assert team.call("mona", "GET", f"/customers/{customer}/history").json["items"][-1]["reason"] == "wrong region"
 
 
+def edit_city_of_acme(console: Console, city: str) -> None:
+    console.button("customer.edit_name", name="Acme").click()
+    console.dialog.get_by_label("City").fill(city)
+    console.button("save", console.dialog).click()
+    console.notice("Saved.")
+
+
 def test_a_value_with_an_asterisk_is_edited_like_any_other(browser: Browser, team: Team) -> None:
     team.call("mona", "POST", "/customers", {"id": "c1", "name": "Acme", "fields": {"city": "Reno *new*"}})
     mona = browser.open_console("mona")
     mona.open_customer("Acme")
 
-    mona.button("customer.edit_name", name="Acme").click()
-    mona.dialog.get_by_label("City").fill("Reno")
-    mona.button("save", mona.dialog).click()
-    mona.notice("Saved.")
+    edit_city_of_acme(mona, "Reno")
 
     assert team.customer("c1")["fields"]["city"] == "Reno"
 
@@ -267,9 +271,6 @@ def test_details_are_edited_beside_the_list(browser: Browser, team: Team) -> Non
     alice = browser.open_console("alice", tab="mine")
     alice.open_customer("Acme")
 
-    alice.button("customer.edit_name", name="Acme").click()
-    alice.dialog.get_by_label("City").fill("Berlin")
-    alice.button("save", alice.dialog).click()
-    alice.notice("Saved.")
+    edit_city_of_acme(alice, "Berlin")
 
     assert team.customer("c1")["fields"]["city"] == "Berlin"

@@ -40,23 +40,15 @@ Print = Callable[[str], None]
 
 
 @pytest.fixture(scope="module", params=SIZES, ids=lambda size: f"{size}-customers")
-def many(request: pytest.FixtureRequest, keys: LocalKeys) -> Iterator[Team]:
+def team(request: pytest.FixtureRequest, keys: LocalKeys) -> Iterator[Team]:
     """A pool with that many available customers."""
     engine = SortedMemory()
     table = memory_table(engine)
     with LocalApi(app_on(backend_on(table, keys), keys)) as api:
-        team = Team(api.url, keys, "many")
-        team.create_pool()
-        fill(engine, table, team.tenant, request.param, bootstrap.clock())
-        yield team
-
-
-@pytest.fixture
-def browser(chromium_process: Any, many: Team) -> Iterator[Browser]:
-    opened = Browser(chromium_process, many)
-    yield opened
-    opened.close()
-    assert opened.errors == []
+        made = Team(api.url, keys, "many")
+        made.create_pool()
+        fill(engine, table, made.tenant, request.param, bootstrap.clock())
+        yield made
 
 
 @pytest.fixture
