@@ -16,13 +16,13 @@ from chalicelib.domain import content_transitions, rules
 from chalicelib.domain.content_transitions import Row
 from chalicelib.domain.rules import Rule
 from chalicelib.domain.transitions import Actor
-from chalicelib.dynamodb import items, keys
+from chalicelib.dynamodb import keys
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.table import Throttled
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.selections import WhenDuplicate
-from chalicelib.observability import exception_summary
 from chalicelib.services.pools import require_manager
+from chalicelib.services.unique_keys import owner_of
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.unit_of_work import Outcome, UnitOfWork
 
@@ -65,16 +65,15 @@ def _contacts_free(ctx: RequestContext, actor: Actor, contact_keys: Sequence[str
     unique_keys = {each: keys.unique_key(actor.tenant, actor.pool, each) for each in contact_keys}
     stored = ctx.backend.table.get([actor.member_key, *unique_keys.values()])
     require_manager(ctx, actor.home, stored)
-    named = {each: _owner(stored[key]) for each, key in unique_keys.items() if key in stored}
+    named = {each: _sound_owner(stored[key]) for each, key in unique_keys.items() if key in stored}
     unchanged = [rules.not_taken(key, stored.get(key), rules.KEY_CHANGED) for key in unique_keys.values()]
     fields_of = partial(keys.fields_key, actor.tenant, actor.pool)
     return [*unchanged, *(rules.without_contact(fields_of(owner), each) for each, owner in named.items())]
 
 
-def _owner(unique_key: Item) -> str:
+def _sound_owner(unique_key: Item) -> str:
     """Return the customer that the item names. Raises Refused if it is malformed."""
-    try:
-        return items.unique_key_owner(unique_key)
-    except items.MALFORMED as error:
-        log.error("malformed unique key: %s", exception_summary(error))
-        raise Refused(Refusal(rules.MALFORMED_RECORD)) from error
+    owner = owner_of(unique_key)
+    if owner is None:
+        raise Refused(Refusal(rules.MALFORMED_RECORD))
+    return owner

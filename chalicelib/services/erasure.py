@@ -105,12 +105,8 @@ def _given_up(ctx: RequestContext, actor: Actor, read: Mapping[str, Customer | N
 
 def _names(unique_key: Item, owner: Customer | Tombstone) -> bool:
     """Return whether the unique-key item names this customer."""
-    try:
-        known = (items.unique_key_owner(unique_key), items.deserialize(unique_key["created_at"]))
-    except MALFORMED as error:
-        log.error("malformed unique key: %s", exception_summary(error))
-        return False
-    return known == (owner.id, owner.created_at)
+    named = unique_keys.owner_of(unique_key) == owner.id
+    return named and items.deserialize(unique_key["created_at"]) == owner.created_at
 
 
 def list_erased(ctx: RequestContext, pool_id: str, limit: int, cursor: str | None) -> ErasurePage:

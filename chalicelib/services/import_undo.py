@@ -8,7 +8,6 @@ once, however often it is requested, by any manager, and after any crash.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Final, NamedTuple, TypeAlias
@@ -26,7 +25,6 @@ from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Check, Throttled
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import Customer, Pool
-from chalicelib.observability import exception_summary
 from chalicelib.services import unique_keys
 from chalicelib.services.pagination import CursorCodec
 from chalicelib.services.pools import require_manager
@@ -36,7 +34,6 @@ from chalicelib.transactions.idempotency import IdempotencyRecord, Result
 from chalicelib.transactions.import_log import RETENTION_SECONDS, ImportedRow, Logged
 from chalicelib.transactions.unit_of_work import Outcome
 
-log = logging.getLogger("customer-pool")
 Rows: TypeAlias = Mapping[str, ImportedRow]  # by id of the customer
 UNDO_REASON: Final = "import undone"  # of the event
 MAX_ROUNDS: Final = 50  # a round fails when another customer takes a unique key meanwhile; only a defect uses up all
@@ -210,7 +207,9 @@ def _not_taken_since(
     ctx: RequestContext, actor: Actor, imported_at: int, gained: Collection[Key], stored: Mapping[Key, Item]
 ) -> dict[Key, list[Rule]]:
     """Return rules by key: no other customer has taken it since the import. One that had it before may share it."""
-    owners = {key: owner for key in gained if key in stored and (owner := _owner(stored[key])) is not None}
+    owners = {
+        key: owner for key in gained if key in stored and (owner := unique_keys.owner_of(stored[key])) is not None
+    }
     named = sorted(set(owners.values()))
     read = ctx.backend.customer_cache.read(ctx.backend.table, actor, named, malformed=set()) if named else {}
     free = dict[Key, list[Rule]]()
@@ -222,14 +221,6 @@ def _not_taken_since(
             malformed = key in stored and key not in owners
             free[key] = [] if malformed else [rules.not_taken(key, stored.get(key), rules.KEY_CHANGED)]
     return free
-
-
-def _owner(unique_key: Item) -> str | None:
-    try:
-        return items.unique_key_owner(unique_key)
-    except items.MALFORMED as error:
-        log.error("malformed unique key: %s", exception_summary(error))
-        return None
 
 
 def _took_since(owner: Customer, key: Key, unique_key: Item, imported_at: int) -> bool:

@@ -7,6 +7,7 @@ rules of a `GivenUp` require that it still holds.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Mapping
 from typing import TypeAlias
 
@@ -16,8 +17,10 @@ from chalicelib.dynamodb import items
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
 from chalicelib.model.model import Customer
+from chalicelib.observability import exception_summary
 from chalicelib.transactions.context import RequestContext
 
+log = logging.getLogger("customer-pool")
 Lost: TypeAlias = Mapping[str, Collection[Key]]  # by id of the customer
 Owns: TypeAlias = Callable[[str, Key, Item], bool]
 Left: TypeAlias = Mapping[str, Customer | None]  # the customers afterward; None for one that is removed
@@ -62,3 +65,12 @@ def _next_owner(key: Key, taken: Item, owners: Left) -> Item | None:
         if item is not None:
             return items.next_owner_item(item, previous[at:])
     return None
+
+
+def owner_of(unique_key: Item) -> str | None:
+    """Return the id of the customer that the item names. None if it is malformed, which is logged."""
+    try:
+        return items.unique_key_owner(unique_key)
+    except items.MALFORMED as error:
+        log.error("malformed unique key: %s", exception_summary(error))
+        return None
